@@ -23,7 +23,8 @@ def tensors_of(tree: Tree) -> Iterator[Tensor]:
         if tree.ndim:
             yield tree
     else:
-        for part in tree if isinstance(tree, list | tuple) else dict(_parts(tree)).values():
+        parts = tree if isinstance(tree, list | tuple) else [part for _, part in _parts(tree)]
+        for part in parts:
             yield from tensors_of(part)
 
 

@@ -31,6 +31,10 @@ TREES: list[tuple[Any, list[str], Any]] = [
 ]
 
 
+def test_keys_that_read_the_same_are_different_parts() -> None:
+    assert len(list(tensors_of({1: ROWS, "1": ROWS[:2]}))) == 2
+
+
 @pytest.mark.parametrize(("tree", "paths", "shapes"), TREES, ids=lambda part: type(part).__name__)
 def test_a_tree_is_walked_and_mapped(tree: Any, paths: list[str], shapes: Any) -> None:
     assert [path for path, _ in named_leaves(tree)] == paths

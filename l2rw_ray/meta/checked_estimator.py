@@ -333,7 +333,11 @@ def _scored_without_a_trace(
 
 
 def _signature(module: nn.Module) -> object:
-    """Return what a check depends on: parameters, which are trained or have hooks, modes and precision."""
+    """Return what a check depends on.
+
+    That is the mode and the parameters of each module, which of these are trained or have hooks, and the
+    precision.
+    """
     device = next(module.parameters()).device.type
     return (
         [

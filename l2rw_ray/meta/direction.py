@@ -67,7 +67,7 @@ class Direction:
             return inner_product(self.parts, gradient)
 
     def _exactly(self) -> AbstractContextManager[object]:
-        """Disable an autocast around the step, which must not round the products of vectors."""
+        """Return a context without the caller's autocast, which would round the products of vectors."""
         return without_autocast(self.meta_loss.device.type)
 
     def state(self) -> dict[str, Any]:

@@ -8,13 +8,13 @@ Shape suffixes: N examples, T rows.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode, _pop_mode_temporarily
 
 from l2rw_ray.meta.alignment.row_moves import (
     JOINING,
@@ -76,6 +76,11 @@ class RowOwners(RowRecords, TorchFunctionMode):
             except UNREADABLE:  # a tensor without rows, as where tensors are nested
                 return result
         return result
+
+    def paused(self) -> AbstractContextManager[object]:
+        """Return a context in which functions are not followed, unless a mode was entered since."""
+        is_last = not torch.compiler.is_compiling() and _get_current_function_mode() is self
+        return _pop_mode_temporarily() if is_last else nullcontext()
 
     def _note(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
         """Note whose the rows of a function's results are, and which of these are data of the batch."""

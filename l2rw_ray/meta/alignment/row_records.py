@@ -51,12 +51,6 @@ class RowRecords:
                 return tensor in self._known and not self._are_in_order(self._known[tensor])
         return False
 
-    def note_computed(self, result: Tensor, x: Tensor) -> None:
-        """Note that a layer's rule, whose own functions are not followed, computed a result from a tensor."""
-        with suppress(*UNREADABLE), torch._C.DisableTorchFunction():
-            if self._is_ambiguous(result):
-                self._note_kinds([x], [result])
-
     def _followed(self, given: list[Tensor], results: list[Tensor]) -> Owners:
         """Return results that were computed from rows that were moved, with the owners of their rows."""
         known = {each: owners_T for each in given if (owners_T := self._known.get(each)) is not None}

@@ -62,9 +62,10 @@ class RowWeights:
             left: Rows, [B, …].
             right: Rows, [B, …]; the smaller one is scaled.
         """
-        weights = self._of_kept
+        weights = self
         if self.kept is not None:
             left, right = left.index_select(0, self.kept), right.index_select(0, self.kept)
+            weights = self._of_kept
         if left.numel() < right.numel():
             return weights.scaled(left), right
         return left, weights.scaled(right)
@@ -72,4 +73,5 @@ class RowWeights:
     @cached_property
     def _of_kept(self) -> Self:
         """The weights of the kept rows alone."""
-        return self if self.kept is None else type(self)(self.values.index_select(0, self.kept))
+        assert self.kept is not None, "all rows are kept"
+        return type(self)(self.values.index_select(0, self.kept))

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from l2rw_ray.meta.alignment import row_owners
 from l2rw_ray.meta.alignment.row_owners import RowOwners
+from tests.meta.alignment.layers.exact import LOSS, losses_of
 
 SIZE = 6
 
@@ -244,3 +246,61 @@ def test_owners_hold_no_tensor_and_draw_no_random_number() -> None:
         del moved
         assert reference() is None
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_functions_are_not_followed_while_paused() -> None:
+    x, order = torch.randn(6, 6, 5, requires_grad=True), torch.tensor([1, 0, 2, 3, 4, 5])
+    with RowOwners(torch.empty(6)) as owners:
+        with owners.paused():
+            moved = x[order]
+        assert not owners.is_lost(moved)
+        assert owners.is_lost(x[order])
+        with _Doubling(), owners.paused():
+            assert owners.is_lost(x[order]), "the mode on top is another one"
+        assert owners.is_lost(x[order])
+
+
+class _Doubling(TorchFunctionMode):
+    """Doubles what linear layers return, as a mode of a model's own may."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        return 2 * result if func is functional.linear else result
+
+
+class _Halved(Tensor):
+    """A weight that is half of what it holds, as quantised ones are scaled where they are used."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is functional.linear:
+            with torch._C.DisableTorchFunctionSubclass():
+                args = [each / 2 if isinstance(each, cls) else each for each in args]
+                return func(*args, **kwargs or {})
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+class _WithMode(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with _Doubling():
+            x = self.inner(x)
+        return self.head(x.tanh())
+
+
+def _with_subclass() -> nn.Module:
+    network = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+    halved = network[0].weight.detach().as_subclass(_Halved)
+    network[0].weight = nn.Parameter(halved, requires_grad=False)
+    return network
+
+
+@pytest.mark.parametrize("build", [_WithMode, _with_subclass])
+def test_rules_see_subclasses_of_weights_and_modes_of_the_model(build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    network, batch = build(), (torch.randn(6, 4), torch.randint(3, (6,)))
+    plain = functional.cross_entropy(network(batch[0]), batch[1], reduction="none")
+    torch.testing.assert_close(losses_of(network, LOSS, batch), plain.detach())

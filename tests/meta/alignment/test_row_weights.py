@@ -1,5 +1,7 @@
 """Weighted sums of products of rows, of which those without a weight are left out."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -27,6 +29,14 @@ def test_it_equals_the_sum_over_all_rows(size: int, count: int, left: int, right
 def test_rows_are_left_out_by_eighths(count: int, kept: int | None) -> None:
     found = RowWeights.of(_weights(64, count)).kept
     assert (None if found is None else len(found)) == kept
+
+
+def test_weights_that_are_all_kept_are_freed_at_once() -> None:
+    weights = RowWeights.of(torch.ones(16))
+    reference = weakref.ref(weights)
+    weights.scaled_pair(torch.ones(16, 1), torch.ones(16, 1))
+    del weights
+    assert reference() is None
 
 
 def test_a_weight_that_is_no_number_is_kept() -> None:

@@ -1,8 +1,9 @@
 """Convolutions: the gradient of an example is a convolution of its input with its output gradient.
 
 All examples' gradients together are one grouped weight gradient, at the cost of the summed one where
-the layer is wide enough for vector units; where they are too large to be held, the alignment is the
-inner product of the output gradient with the input convolved with D.
+a group has enough input channels for vector units, and cheaper than the alternative where it has one or
+many output channels; otherwise, and where they are too large to be held, the alignment is the inner
+product of the output gradient with the input convolved with D.
 
 Shape suffixes: B train examples, C output channels.
 """
@@ -28,10 +29,11 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _FUNCTIONS = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}
 """By the dimensions of the weight."""
 _VECTOR_CHANNELS = 8
-"""Input channels per group that fill a vector register; with fewer, but not one, grouped weight gradients
-are slow."""
+"""Input channels per group that fill a vector register. Grouped weight gradients of two to seven are slow."""
 _MANY_CHANNELS = 32
-"""Output channels per group from which on contracting takes longer than forming, whatever the input's."""
+"""Output channels per group from which on forming is faster than contracting even for few input channels."""
+_SMALL_KERNEL = 9
+"""Elements of a depthwise kernel up to which forming is faster than contracting."""
 _FORMED_POSITIONS = 128
 """Output positions below which writing and reading an example's gradient costs more than contracting it."""
 
@@ -55,12 +57,14 @@ class ConvolutionCall(LayerCall):
     def could_form(self, x: Tensor) -> Tensor | None:
         """Return the weight, on CPUs, where positions are many and forming is fast; or None."""
         layer = self.layer
-        outputs, inputs = layer.weight.shape[0] // layer.groups, layer.weight.shape[1]
+        (outputs, inputs), kernel = layer.weight.shape[:2], layer.weight.shape[2:]
+        outputs //= layer.groups
         is_fast = inputs >= _VECTOR_CHANNELS or self._is_pointwise
-        if x.is_contiguous():  # channels last, they would be moved first
-            is_fast |= inputs == 1 or outputs >= _MANY_CHANNELS
-        has_many = x.shape[2:].numel() >= _FORMED_POSITIONS * prod(layer.stride)
-        fits = is_fast and has_many and x.device.type == "cpu"
+        if x.is_contiguous():  # forming would first copy an input whose channels come last
+            is_fast |= outputs >= _MANY_CHANNELS
+            is_fast |= inputs == 1 and (outputs > 1 or kernel.numel() <= _SMALL_KERNEL)
+        has_many_positions = x.shape[2:].numel() >= _FORMED_POSITIONS * prod(layer.stride)
+        fits = is_fast and has_many_positions and x.device.type == "cpu"
         return layer.weight if fits and layer.weight.requires_grad else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,6 +152,8 @@ class ConvolutionCall(LayerCall):
 class ContractedConvolution:
     """Example gradients of a convolution's weight that are never formed.
 
+    Input and output gradient are held in the layout of the larger one, which is not copied then.
+
     Args:
         call: The layer's call.
         x: Its input, [N, …].
@@ -157,9 +163,11 @@ class ContractedConvolution:
     def __init__(self, call: ConvolutionCall, x: Tensor, gradient: Tensor) -> None:
         size = call.train_size
         self._call = call
-        self._place = 1 if gradient.is_contiguous() else -1
-        """Where the channels lie in memory, and are moved for what goes by rows."""
-        self._x, self._gradient = (part[:size].movedim(1, self._place).contiguous() for part in (x, gradient))
+        larger = max(x, gradient, key=Tensor.numel)
+        self._channel_dim = 1 if larger.is_contiguous() else -1  # in what is held
+        self._x, self._gradient = (
+            part[:size].movedim(1, self._channel_dim).contiguous() for part in (x, gradient)
+        )
         self.parameter = call.layer.weight
         self._meta_gradient: Tensor | None = None
         if len(x) > size:
@@ -172,11 +180,11 @@ class ContractedConvolution:
 
     def alignments(self, direction: Part) -> Tensor:
         """Compute alignments by one more forward of the layer."""
-        moved = self._call.along(self._x.movedim(self._place, 1), formed(direction))
-        return row_dots(moved.movedim(1, self._place), self._gradient)
+        moved = self._call.along(self._x.movedim(self._channel_dim, 1), formed(direction))
+        return row_dots(moved.movedim(1, self._channel_dim), self._gradient)
 
     def weighted(self, weights: RowWeights) -> Tensor:
         """Return the weight gradient of scaled output gradients, or scaled inputs where those are smaller."""
         pair = weights.scaled_pair(self._x, self._gradient)
-        x, gradient = (part.movedim(self._place, 1) for part in pair)
+        x, gradient = (part.movedim(self._channel_dim, 1) for part in pair)
         return self._call.weight_gradient(x, gradient).contiguous()

@@ -47,10 +47,9 @@ class RecordedGradients:
             total[key] = formed(total[key]) + gradient if key in total else gradient
         return total
 
+    @torch.no_grad()
     def weighted(self, weights_B: Tensor, *, is_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield parameters and what Σ w_i ∇ℓ_i gains for them; to be called inside torch.no_grad.
-
-        A parameter may come several times.
+        """Yield parameters and what Σ w_i ∇ℓ_i gains for them; a parameter may come several times.
 
         Args:
             weights_B: Weights.

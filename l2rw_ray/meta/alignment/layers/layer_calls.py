@@ -4,7 +4,6 @@ Shape suffixes: N examples of the pass, B train examples first; K rows of each.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -46,7 +45,7 @@ class _Run:
     def forward(self, x: Tensor) -> Tensor:
         call = self._call
         assert call is not None, "it goes forward before it goes back"
-        with _unfollowed(x):  # a rule keeps rows in order
+        with self._recording.order.paused():
             x = x.detach()  # what it keeps must not keep the graph below
             self._recording.budget.note(call, x, call.could_form(x))
             return call.forward(x)
@@ -65,11 +64,6 @@ class _Run:
         return below
 
 
-def _unfollowed(x: Tensor) -> AbstractContextManager[None]:
-    """Return a context in which no mode sees what is done with a tensor, which does not move its rows."""
-    return torch._C.DisableTorchFunction() if type(x) is Tensor else nullcontext()
-
-
 def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording) -> Callable[..., Tensor]:
     """Return what to call instead of a layer's forward; to be made while it holds its parameters.
 
@@ -83,7 +77,7 @@ def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording)
     def call(input: Tensor, *others: Any, **named: Any) -> Tensor:  # the name that layers give their argument
         made = rule(plain, recording.train_size, recording.budget)
         made.take(*others, **named)
-        with _unfollowed(input):
+        with recording.order.paused():
             rows = _rows(made, input, recording)
             recording.note_row_layout((id(layer), rows is None), [input])
         if rows is None:
@@ -113,7 +107,8 @@ def recorded_function(
     layer = nn.Module()
     vars(layer).update(options)
     call = rule(layer, recording.train_size, recording.budget)
-    rows = _rows(call, x, recording)
+    with recording.order.paused():
+        rows = _rows(call, x, recording)
     if rows is None:
         return None
     held: dict[str, Any] = layer._parameters  # values need not be parameters, which setattr would insist on
@@ -149,7 +144,6 @@ def _by_rule(call: LayerCall, x: Tensor, axis: int, count: int, recording: Recor
         return _by_rule(call, x.unflatten(0, (recording.size, count)), 0, 1, recording).flatten(0, 1)
     call.train_size = recording.train_size * count
     y: Tensor = _Hook.apply(call.prepare(x), recording.anchor, _Run(call, recording, count))
-    recording.order.note_computed(y, x)
     return y
 
 

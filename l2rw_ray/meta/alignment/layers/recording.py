@@ -4,7 +4,7 @@ Shape suffixes: N examples of the pass, B train examples first and meta examples
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -39,13 +39,13 @@ class _Recorded(torch.autograd.Function):
 
 
 class RowOrder(Protocol):
-    """Whose the rows of a pass's tensors are, as far as functions have moved them."""
+    """Tells whether the rows of a tensor are still those of the examples in order."""
 
     def is_lost(self, tensor: Tensor) -> bool:
         """Return whether a tensor's rows are not those of the examples in order."""
 
-    def note_computed(self, result: Tensor, x: Tensor) -> None:
-        """Note that a rule, whose own functions are not followed, computed a result from a tensor."""
+    def paused(self) -> AbstractContextManager[object]:
+        """Return a context in which functions are not followed, as inside rules, which keep rows in order."""
 
 
 class Recording:
@@ -57,7 +57,7 @@ class Recording:
         train_size: B.
         anchor: A scalar that requires a gradient: what autograd goes back to.
         budget: Of the memory for formed example gradients.
-        order: That of the rows.
+        order: Tells which rows functions have moved.
 
     Attributes:
         found: Gradients of the train examples, to be fetched before the pass is over.

@@ -188,26 +188,59 @@ def test_networks_for_images(name: str, memory: str, layout: torch.memory_format
 
 
 @pytest.mark.parametrize(
-    ("channels", "groups", "is_formed", "is_formed_last"),
+    ("layer", "is_formed", "is_formed_channels_last"),
     [
-        ((1, 6), 1, True, True),  # one channel lies the same in both layouts
-        ((3, 16), 1, False, False),
-        ((3, 32), 1, True, False),
-        ((8, 8), 1, True, True),
-        ((8, 8), 4, False, False),
-        ((8, 8), 8, True, False),
+        (nn.Conv2d(1, 6, 5, padding=2), True, True),  # one channel lies the same in both layouts
+        (nn.Conv2d(3, 16, 3), False, False),
+        (nn.Conv2d(3, 32, 3), True, False),
+        (nn.Conv2d(3, 32, 3, stride=2), False, False),  # positions are few
+        (nn.Conv2d(3, 4, 1), True, True),
+        (nn.Conv2d(8, 8, 3), True, True),
+        (nn.Conv2d(8, 8, 3, groups=4), False, False),
+        (nn.Conv2d(8, 8, 3, groups=8), True, False),
+        (nn.Conv2d(8, 8, 5, groups=8), False, False),
+        (nn.Conv2d(8, 8, 3).requires_grad_(False), False, False),
     ],
 )
 def test_which_convolutions_form_their_gradients(
-    channels: tuple[int, int], groups: int, is_formed: bool, is_formed_last: bool
+    layer: nn.Conv2d, is_formed: bool, is_formed_channels_last: bool
 ) -> None:
-    """Forming takes longer than contracting for a few channels, and where they would be moved first."""
-    layer = nn.Conv2d(*channels, 3, padding=1, groups=groups)
+    """Two to seven input channels are contracted, and so are channels last unless there are many."""
     call = ConvolutionCall(layer, 5, FormingBudget())
-    x = torch.randn(7, channels[0], 16, 16)
-    assert (call.could_form(x) is layer.weight) == is_formed
-    assert (call.could_form(x.to(memory_format=torch.channels_last)) is layer.weight) == is_formed_last
-    assert call.could_form(x[..., :8, :8]) is None, "positions are few"
+    call.prepare(x := torch.randn(7, layer.in_channels, 16, 16))
+    assert (call.could_form(x) is not None) == is_formed
+    assert (call.could_form(x.to(memory_format=torch.channels_last)) is not None) == is_formed_channels_last
+
+
+class _Along(nn.Module):
+    """A convolution along one or three dimensions, whose output gradient lies otherwise in memory."""
+
+    def __init__(self, layer: nn.Module, *, is_transposed: bool) -> None:
+        super().__init__()
+        self.layer, self.is_transposed = layer, is_transposed
+        self.head = nn.LazyLinear(C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x).flatten(2)
+        return self.head((x.mT.tanh().flatten(1)) if self.is_transposed else x.mean(dim=2))
+
+
+@pytest.mark.parametrize("is_transposed", [False, True])
+@pytest.mark.parametrize("inputs", [1, 3])
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_narrow_convolutions_of_other_dimensions(dimensions: int, inputs: int, is_transposed: bool) -> None:
+    torch.manual_seed(0)
+    kind = {1: nn.Conv1d, 3: nn.Conv3d}[dimensions]
+    network = _Along(kind(inputs, 4, 3, padding=1), is_transposed=is_transposed).double()
+    side = {1: 140, 3: 6}[dimensions]
+
+    def batch(size: int) -> tuple[Tensor, Tensor]:
+        x = torch.randn(size, inputs, *[side] * dimensions, dtype=torch.float64)
+        return x, torch.randint(C, (size,))
+
+    train, meta = batch(7), batch(3)
+    network(train[0])
+    assert_exact(network, train, meta)
 
 
 class _Templates(nn.Module):
