@@ -152,7 +152,8 @@ class ConvolutionCall(LayerCall):
 class ContractedConvolution:
     """Example gradients of a convolution's weight that are never formed.
 
-    Input and output gradient are held in the layout of the larger one, which is not copied then.
+    Input and output gradient are held in the layout of the input, as torch's own backward takes them: its
+    weight gradient of strided 1×1 kernels corrupts memory where a few channels come last.
 
     Args:
         call: The layer's call.
@@ -163,8 +164,8 @@ class ContractedConvolution:
     def __init__(self, call: ConvolutionCall, x: Tensor, gradient: Tensor) -> None:
         size = call.train_size
         self._call = call
-        larger = max(x, gradient, key=Tensor.numel)
-        self._channel_dim = 1 if larger.is_contiguous() else -1  # in what is held
+        is_channels_last = not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
+        self._channel_dim = -1 if is_channels_last else 1  # in what is held
         self._x, self._gradient = (
             part[:size].movedim(1, self._channel_dim).contiguous() for part in (x, gradient)
         )

@@ -15,7 +15,7 @@ from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformerB
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep
 from l2rw_ray.meta.alignment.layers import FormingBudget
-from l2rw_ray.meta.alignment.layers.convolution import ConvolutionCall
+from l2rw_ray.meta.alignment.layers.convolution import ContractedConvolution, ConvolutionCall
 from tests.meta.alignment.layers.exact import assert_exact
 
 C = 5
@@ -210,6 +210,16 @@ def test_which_convolutions_form_their_gradients(
     call.prepare(x := torch.randn(7, layer.in_channels, 16, 16))
     assert (call.could_form(x) is not None) == is_formed
     assert (call.could_form(x.to(memory_format=torch.channels_last)) is not None) == is_formed_channels_last
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_inputs_are_held_as_they_are(layout: torch.memory_format) -> None:
+    """torch's weight gradient of this kernel corrupts memory where the input's channels were put last."""
+    call = ConvolutionCall(nn.Conv2d(4, 64, 1, stride=2), 5, FormingBudget())
+    x = torch.randn(7, 4, 24, 24).to(memory_format=layout)
+    gradient = torch.randn(7, 12, 12, 64).movedim(-1, 1)
+    held = ContractedConvolution(call, x[:5], gradient[:5])._x
+    assert held.data_ptr() == x.data_ptr()
 
 
 class _Along(nn.Module):
