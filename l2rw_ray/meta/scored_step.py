@@ -112,7 +112,7 @@ class ScoredStep:
         Raises:
             InputError: The weights are not [B], the scaler is none of torch's, the gradient has been added
                 before, or the parameters or the batch's tensors have changed. A write that torch does not
-                count, as by NumPy to the same memory, is not noticed.
+                count, through NumPy or `.data`, is not noticed.
         """
         weights_B = self.weights if weights_B is None else weights_B
         weights_B = checked_by_example("weights", weights_B, len(self.losses)).detach()
