@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode, _pop_mode_temporarily
 
+from l2rw_ray.meta.alignment.layers.functions import tensors_in
 from l2rw_ray.meta.alignment.row_moves import (
     JOINING,
     MULTIPLYING,
@@ -32,7 +33,7 @@ from l2rw_ray.meta.alignment.row_moves import (
     touches,
     written,
 )
-from l2rw_ray.meta.alignment.row_records import UNREADABLE, Owners, RowRecords, tensors_in
+from l2rw_ray.meta.alignment.row_records import UNREADABLE, Owners, RowRecords
 from l2rw_ray.meta.evaluation.batches import Batch
 
 
@@ -86,8 +87,8 @@ class RowOwners(RowRecords, TorchFunctionMode):
         """Note whose the rows of a function's results are, and which of these are data of the batch."""
         if not args and "input" in kwargs:
             args, kwargs = (kwargs["input"],), {key: kwargs[key] for key in kwargs if key != "input"}
-        results = list(tensors_in(args[0] if name == "__setitem__" else result))
-        given = list(tensors_in((args, kwargs)))
+        results = tensors_in(args[0] if name == "__setitem__" else result)
+        given = tensors_in((args, kwargs))
         for tensor, owners_T in self._owners_of(name, func, args, kwargs, given, results):
             self._remember(tensor, owners_T)
             is_written = name == "__setitem__" or (name.endswith("_") and not name.startswith("_"))
@@ -135,7 +136,7 @@ class RowOwners(RowRecords, TorchFunctionMode):
         given, named = move.replaced(args, kwargs, self._of(x, kept))
         for each in results if self._axis(x) == 0 else ():
             self._is_second[each] = False  # however many features they have
-        return list(tensors_in(func(*given, **named)))
+        return tensors_in(func(*given, **named))
 
     def _ordered(
         self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, results: list[Tensor]
@@ -206,7 +207,7 @@ class RowOwners(RowRecords, TorchFunctionMode):
     def _contracted(
         self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, results: list[Tensor]
     ) -> list[Tensor] | None:
-        operands = list(tensors_in((args[1:] if name == "einsum" else args[:2], kwargs)))
+        operands = tensors_in((args[1:] if name == "einsum" else args[:2], kwargs))
         for place, x in enumerate(operands):
             if not x.requires_grad or not self._is_followed(x):
                 continue

@@ -5,7 +5,7 @@ Shapes tell which example a row belongs to where each has equally many, next to 
 Shape suffixes: N examples, T rows.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -217,12 +217,3 @@ class RowRecords:
         """Return whether owners are those of rows in order; those of no rows at all are."""
         count = len(owners_T)
         return count % self._size == 0 and torch.equal(owners_T, self._in_order(count, owners_T.device))
-
-
-def tensors_in(values: Any) -> Iterator[Tensor]:
-    """Iterate over the tensors among arguments or results of a function."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, dict | list | tuple):
-        for each in values.values() if isinstance(values, dict) else values:
-            yield from tensors_in(each)
